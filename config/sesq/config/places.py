@@ -27,8 +27,13 @@ def find_file(env: Mapping[str, str]) -> Path | None:
 
 def read_toml(file: Path) -> dict[str, Any]:
     """Reads the values of a file, which may begin with a byte order mark. Raises OSError and ValueError."""
+    return parse_toml(file.read_text("utf-8-sig"))
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Reads TOML. Raises ValueError, which says where it is wrong."""
     toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-    values: dict[str, Any] = toml.loads(file.read_text("utf-8-sig"))
+    values: dict[str, Any] = toml.loads(text)
     return values
 
 

@@ -47,7 +47,18 @@ def _record(message: Message, keep_seconds: int) -> list[str]:
 def outcome_of(answer: bytes | list[bytes]) -> str | InvalidMessage:
     """Returns the id, or the error of an idempotency key that was used for another mail."""
     if isinstance(answer, list):
-        return InvalidMessage(
-            "idempotency_key", f"was already used for message {answer[1].decode()}, whose content is another"
-        )
+        return key_is_taken(answer[1].decode())
     return answer.decode()
+
+
+def key_is_taken(id: str) -> InvalidMessage:
+    """Returns the error of an idempotency key that stands for the message `id`, which has other content."""
+    return InvalidMessage("idempotency_key", f"was already used for message {id}, whose content is another")
+
+
+def refuse_key(message: Message) -> None:
+    """Raises InvalidMessage for an idempotency key in a transaction."""
+    if message.idempotency_key:
+        raise InvalidMessage(
+            "idempotency_key", "cannot be used inside a transaction: a conflict would be known too late"
+        )

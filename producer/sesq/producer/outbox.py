@@ -23,7 +23,7 @@ from redis.client import Pipeline
 from sesq.config.connection import mapped, reading_bytes
 from sesq.config.errors import InputError, InvalidMessage, WouldBeRefused
 from sesq.producer.consuming import consume
-from sesq.producer.enqueue_arguments import enqueue_arguments, outcome_of
+from sesq.producer.enqueue_arguments import enqueue_arguments, outcome_of, refuse_key
 from sesq.producer.message import Message
 from sesq.producer.moments import instant
 from sesq.producer.precheck import problems
@@ -264,10 +264,7 @@ class Outbox:
         return self.redis
 
     def _enqueue_in(self, pipeline: Pipeline, message: Message) -> str:
-        if message.idempotency_key:
-            raise InvalidMessage(
-                "idempotency_key", "cannot be used inside a transaction: a conflict would be known too late"
-            )
+        refuse_key(message)
         self._ready()
         self.check_transport(message.account, message.track)
         id = message.id or new_id()

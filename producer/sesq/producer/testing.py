@@ -36,7 +36,7 @@ class Recorded:
 
     def add(self, message: Message) -> str | InvalidMessage:
         """Records a message. Returns its id, or for a known idempotency key what the queue would answer."""
-        from sesq.config.errors import InvalidMessage
+        from sesq.producer.enqueue_arguments import key_is_taken
         from sesq.queue.ids import new_id
 
         id = message.id or new_id()
@@ -46,9 +46,7 @@ class Recorded:
             key, print_ = (message.account, message.idempotency_key), message.fingerprint()
             known, same = self._keys.setdefault(key, (id, print_))
             if same != print_:
-                return InvalidMessage(
-                    "idempotency_key", f"was already used for message {known}, whose content is another"
-                )
+                return key_is_taken(known)
             if known != id:
                 return known
         self.messages.append(message)
@@ -66,8 +64,9 @@ class Recorded:
 @contextmanager
 def outbox() -> Iterator[Recorded]:
     """Records what any Outbox of this process queues within the block. Whatever asks Redis raises QueueUnavailable."""
-    from sesq.config.errors import InvalidMessage, QueueUnavailable
+    from sesq.config.errors import QueueUnavailable
     from sesq.producer.batch.batch_intake import BatchIntake
+    from sesq.producer.enqueue_arguments import refuse_key
     from sesq.producer.outbox import Outbox
     from sesq.queue.ids import new_id
 
@@ -77,10 +76,7 @@ def outbox() -> Iterator[Recorded]:
         return [recorded.add(message) for message in messages]
 
     def enqueue_in(_self: Outbox, _pipeline: object, message: Message) -> str:
-        if message.idempotency_key:
-            raise InvalidMessage(
-                "idempotency_key", "cannot be used inside a transaction: a conflict would be known too late"
-            )
+        refuse_key(message)
         return str(recorded.add(message))
 
     def send_batch(

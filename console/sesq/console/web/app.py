@@ -24,13 +24,13 @@ from sesq.config.errors import (
     WrongState,
 )
 from sesq.console.acts import UnknownAct
-from sesq.console.web.api import FAULT, NOTHING_HERE, make_api
+from sesq.console.web.api import NOTHING_HERE, make_api
 from sesq.console.web.emails import email_routes
 from sesq.console.web.guard import Guard
 from sesq.console.web.metrics import CONTENT_TYPE, exposition
 from sesq.console.web.pages import ROUTERS
 from sesq.console.web.pages.login import login_path
-from sesq.console.web.problem import is_for_programs, refusal
+from sesq.console.web.problem import answer_fault, is_for_programs, refusal
 from sesq.console.web.render import ASSETS, asset, bare_page
 from sesq.console.web.site import (
     SESSION_SECONDS,
@@ -90,7 +90,7 @@ def create_app(site: Site, *, intake: bool = False) -> Guard:
     app.add_exception_handler(SesqError, _show_error)
     app.add_exception_handler(HTTPException, _show_error)
     app.add_exception_handler(RequestValidationError, _show_error)
-    app.add_exception_handler(Exception, _fault)
+    app.add_exception_handler(Exception, answer_fault)
     app.add_middleware(StrangerLimit, site=site)
     app.add_middleware(
         SessionMiddleware,
@@ -139,8 +139,3 @@ def _show_error(request: Request, error: Exception) -> Response:
 
 def _no_endpoint(status: int) -> str:
     return NOTHING_HERE if status == 404 else HTTPStatus(status).phrase
-
-
-def _fault(request: Request, _error: Exception) -> Response:
-    """Answers a fault in sesq itself without its text, which may have content in it. The log has the text."""
-    return refusal(request.url.path, 500, FAULT)

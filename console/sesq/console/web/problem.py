@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from sesq.config.errors import InvalidMessage, SesqError, in_words
 
 MEDIA_TYPE = "application/problem+json"
 API, EMAILS = "/api/", "/emails"
+FAULT = "an error inside sesq: its log says where"
+LOG_IN = "a token is needed: Authorization: Bearer …"
 OF_STATUS = {401: "missing_api_key", 404: "not_found", 405: "method_not_allowed", 429: "rate_limit_exceeded"}
 RETRY_SECONDS = "1"
 NAMES = {"sender": "from"}
@@ -52,6 +55,11 @@ def code_of(status: int, error: Exception | None) -> str:
     if isinstance(error, SesqError):
         return _words("-", type(error).__name__).lower()
     return HTTPStatus(status).name.lower().replace("_", "-")
+
+
+def answer_fault(request: Request, _error: Exception) -> Response:
+    """Answers a fault in sesq itself without its text, which may have content in it. The log has the text."""
+    return refusal(request.url.path, 500, FAULT)
 
 
 def refusal(path: str, status: int, detail: str) -> Response:

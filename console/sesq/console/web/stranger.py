@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sesq.config.errors import QueueUnavailable
 from sesq.console.web.guard import takes_batches
-from sesq.console.web.problem import is_for_programs, refusal
+from sesq.console.web.problem import LOG_IN, is_for_programs, refusal
 from sesq.console.web.site import Site
 
 MAX_BODY_BYTES = 16 * 1024
@@ -36,7 +36,7 @@ class StrangerLimit:
         except QueueUnavailable:  # the endpoint answers that
             return None
         if visitor is None and is_for_programs(path):
-            return refusal(path, 401, "a token is needed: Authorization: Bearer …")
+            return refusal(path, 401, LOG_IN)
         may = visitor is not None and (visitor.may_operate or (visitor.may_send and not takes_batches(path)))
         if not may:
             most = f"Too large: this user may send at most {MAX_BODY_BYTES:,} bytes here."

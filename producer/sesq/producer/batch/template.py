@@ -11,19 +11,18 @@ Nothing outside the folder is read: a link out of it is refused, since the file 
 from __future__ import annotations
 
 import os
-import sys
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sesq.config.errors import InvalidMessage, InvalidTemplate
 from sesq.config.parts import part
+from sesq.config.places import parse_toml
 from sesq.producer import header_rules, rules
 from sesq.producer.attachment import Attachment
 from sesq.producer.batch.csv_rows import RECIPIENT
@@ -32,8 +31,6 @@ from sesq.queue.envelope import VERSIONS, Envelope, SimpleContent, encode_json, 
 if TYPE_CHECKING:
     from sesq.producer.batch.sandbox import Text
 
-_toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-"""Python's own module from 3.11 on. Before that tomli, which reads sesq.toml too."""
 
 MAX_BYTES = 10 * 1024 * 1024
 """Of one text of a template. Mail programs show a hundredth of that."""
@@ -238,8 +235,8 @@ def _headers(path: Path, source: str | None) -> dict[str, str]:
     if source is None:
         return {}
     try:
-        headers: dict[str, Any] = _toml.loads(source)
-    except _toml.TOMLDecodeError as error:
+        headers = parse_toml(source)
+    except ValueError as error:
         raise InvalidTemplate(f"{path}: {error}") from error
     for name, value in headers.items():
         if not isinstance(value, str):

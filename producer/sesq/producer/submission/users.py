@@ -16,21 +16,18 @@ import base64
 import hashlib
 import hmac
 import secrets
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from sesq.config.errors import InputError, InvalidMessage, SettingsError
+from sesq.config.places import read_toml
 from sesq.producer.rules import check_account, check_list, check_tenant
 from sesq.producer.ses_headers import ANY, HeaderRule
 from sesq.queue.addresses import shown, spec_of
 from sesq.queue.states import Lane
-
-_toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 COST, BLOCK_SIZE, PARALLELISM = 2**14, 8, 1
 """scrypt's n, r and p: 16 MB and about 50 ms for a guess."""
@@ -182,7 +179,7 @@ def read_users_file(file: Path, allowed: Sequence[str], example: str) -> dict[st
     `example`: what a table says, for the error about a file without tables.
     """
     try:
-        data: dict[str, Any] = _toml.loads(file.read_text(encoding="utf-8"))
+        data = read_toml(file)
     except (OSError, ValueError) as error:
         raise SettingsError(f"{file}: cannot be read as TOML: {error}") from error
     if not data:

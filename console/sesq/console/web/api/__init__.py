@@ -12,10 +12,9 @@ from starlette.responses import Response
 from sesq.config.errors import SesqError
 from sesq.console.web.api import account, accounts, acts, batches, messages, pauses, quota, uploads, webhooks
 from sesq.console.web.api.description import describe
-from sesq.console.web.problem import problem, said
+from sesq.console.web.problem import answer_fault, problem, said
 from sesq.console.web.site import NotLoggedIn, Site
 
-FAULT = "an error inside sesq: its log says where"
 NOTHING_HERE = "there is nothing at this address: see /api/v1/openapi.json"
 
 
@@ -42,15 +41,10 @@ def make_api(site: Site, status_of: Callable[[Exception], int]) -> FastAPI:
         api.include_router(part.router, prefix="/accounts/{account}")
     for kind in (SesqError, HTTPException, RequestValidationError):
         api.add_exception_handler(kind, tell)
-    api.add_exception_handler(Exception, _fault)
+    api.add_exception_handler(Exception, answer_fault)
     api.openapi = describe(api)  # type: ignore[method-assign]
     return api
 
 
 def _detail(error: HTTPException) -> str:
     return NOTHING_HERE if error.status_code == 404 else str(error.detail)
-
-
-def _fault(_request: Request, _error: Exception) -> Response:
-    """Answers a fault in sesq itself without its text, which may have content in it. The log has the text."""
-    return problem(500, FAULT)

@@ -12,11 +12,11 @@ from pydantic.json_schema import models_json_schema
 
 from sesq.console.web.api.answers import Problem
 from sesq.console.web.api.mail_answers import RecipientNow
-from sesq.console.web.problem import problem
+from sesq.console.web.problem import LOG_IN, problem
 
 Json = dict[str, Any]
 PATH = "#/components/schemas/{model}"
-UNAUTHORIZED = json.loads(bytes(problem(401, "a token is needed: Authorization: Bearer …").body))
+UNAUTHORIZED = json.loads(bytes(problem(401, LOG_IN).body))
 
 
 def describe(api: FastAPI) -> Callable[[], Json]:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from sesq.console.web.api.answers import Problem
 from sesq.console.web.guard import is_json
 from sesq.console.web.people import Visitor
-from sesq.console.web.problem import MEDIA_TYPE
+from sesq.console.web.problem import LOG_IN, MEDIA_TYPE
 from sesq.console.web.site import NotAllowed, NotLoggedIn, Room, Site, require_looking
 
 Json = dict[str, Any]
@@ -92,7 +92,7 @@ def _visit(
     site: Site = request.app.state.site
     visitor = site.program(request)
     if visitor is None:
-        raise NotLoggedIn("a token is needed: Authorization: Bearer …")
+        raise NotLoggedIn(LOG_IN)
     return visitor
 
 

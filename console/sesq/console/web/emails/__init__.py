@@ -21,7 +21,7 @@ from sesq.config.errors import SesqError
 from sesq.console.web.emails.failures import TooBusy, WrongToken, tell
 from sesq.console.web.emails.sending import Mailer
 from sesq.console.web.guard import is_json
-from sesq.console.web.problem import EMAILS
+from sesq.console.web.problem import EMAILS, LOG_IN
 from sesq.console.web.site import NotLoggedIn, Site
 
 MOST_BYTES_AT_ONCE = 128 * 1024 * 1024
@@ -83,5 +83,5 @@ def _mailer(site: Site, request: Request) -> Mailer:
     visitor = site.program(request)
     if visitor is None:
         known = "authorization" in request.headers
-        raise (WrongToken if known else NotLoggedIn)("a token is needed: Authorization: Bearer …")
+        raise (WrongToken if known else NotLoggedIn)(LOG_IN)
     return Mailer(site, visitor, request.headers)
