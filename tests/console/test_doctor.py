@@ -18,8 +18,9 @@ from rq.worker import Worker
 from typer.testing import Result
 
 from batch_stage import BatchStage
-from sesq.config.settings import AccountSettings
+from sesq.config.settings import AccountSettings, EventSettings
 from sesq.console.checkup.aws import capped, judge_account
+from sesq.console.checkup.events import judge_reading
 from sesq.console.checkup.movement import stuck
 from sesq.console.checkup.queue import judge_movement, judge_workers
 from sesq.console.checkup.server import check_info
@@ -488,6 +489,23 @@ def test_twenty_senders_of_tenants_that_ses_refuses_are_named(
     checks = json.loads(run("doctor", "--json").stdout)
     told = [check["detail"] for check in checks if check["name"] == "tenant"]
     assert [line.split(": ")[0] for line in told] == [*holds[:20], *more]
+
+
+@pytest.mark.parametrize(
+    ("events", "ago", "status"),
+    [
+        ({"queue_url": "https://sqs.eu-west-1.amazonaws.com/1/q"}, 300.0, "ok"),
+        ({"queue_url": "https://sqs.eu-west-1.amazonaws.com/1/q"}, 300.5, "warn"),
+        ({"topic_arn": "arn:aws:sns:eu-west-1:123456789012:t"}, 300.5, "ok"),
+        ({"topic_arn": "arn:aws:sns:eu-west-1:123456789012:t"}, None, "warn"),
+    ],
+)
+def test_events_of_a_queue_are_read_every_five_minutes(
+    events: dict[str, str], ago: float | None, status: str
+) -> None:
+    read_at = None if ago is None else 1_700_000_000.0 - ago
+    check = judge_reading(EventSettings(**events), read_at, 1_700_000_000.0)
+    assert (check.name, check.status.value) == ("events", status)
 
 
 def test_workers_are_counted(run: Run, aws: Simulator, redis: Redis) -> None:
