@@ -66,6 +66,7 @@ NAMES_OF_EXE = {
     "RFC 2231 beside another": "Content-Disposition: attachment; filename=a.txt; filename*=utf-8''a.exe",
     "RFC 2231 in pieces": "Content-Disposition: attachment; filename*1=xe; filename*0=a.e",
     "RFC 2231 in encoded pieces": "Content-Disposition: attachment; filename*0*=utf-8'en'a%2E; filename*1=exe",
+    "RFC 2231 with a quote in the name": "Content-Disposition: attachment; filename*=utf-8''it's%20a.exe",
     "RFC 2231 without a charset": "Content-Disposition: attachment; filename*=''a.exe",
     "RFC 2047": 'Content-Disposition: attachment; filename="=?utf-8?q?a=2Eexe?="',
     "RFC 2047 base64": 'Content-Disposition: attachment; filename="=?utf-8?b?YS5leGU=?="',

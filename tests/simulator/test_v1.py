@@ -84,6 +84,13 @@ def test_identities(ses, v1):
     assert "x.net" not in v1.list_identities()["Identities"]
 
 
+def test_a_hundred_identities_are_told_in_one_call(ses, v1):
+    names = [f"p{n}@example.org" for n in range(101)]
+    assert v1.get_identity_verification_attributes(Identities=names[:100])["VerificationAttributes"] == {}
+    with pytest.raises(ClientError, match="At most 100 identities a call"):
+        v1.get_identity_verification_attributes(Identities=names)
+
+
 def test_own_pause_and_statistics(ses, v1, v1_mail):
     v1.update_account_sending_enabled(Enabled=False)
     assert v1.get_account_sending_enabled()["Enabled"] is False
