@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from rich.console import Console
 from typer.testing import Result
 
 from batch import write_rows, write_template
@@ -21,6 +23,7 @@ from batch_stage import BatchStage
 from busy_account import BusyAccount
 from sesq.config.embedded import EmbeddedRedis
 from sesq.console.commands import batch as batch_commands
+from sesq.console.tables import Counts
 from sesq.producer import Message, Outbox
 from sesq.queue.ids import following
 from sesq.queue.messages import Messages
@@ -232,3 +235,13 @@ def test_ctrl_c_ends_a_command_without_a_word(tmp_path: Path) -> None:
             running.send_signal(signal.SIGINT)
             said = running.communicate(timeout=60)
     assert (running.returncode, said) == (130, (b"", b""))
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "width", "together"), [(True, 80, True), (True, 10, False), (False, 80, True)]
+)
+def test_counts_stand_in_one_line_where_there_is_room(is_terminal: bool, width: int, together: bool) -> None:
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=width, color_system=None)
+    console.print(Counts([("one", 1), ("another", 2000)]))
+    shown = [line.strip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert any("one" in line and "another" in line for line in shown) is together
