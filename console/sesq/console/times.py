@@ -8,15 +8,13 @@ from datetime import datetime, timedelta, timezone, tzinfo
 
 from sesq.config.errors import InputError
 from sesq.console.tables import Cell
+from sesq.producer.moments import FIRST, LAST
 
 ZONE: ContextVar[tzinfo | None] = ContextVar("zone", default=None)
 """The zone of the person who looks; None: this machine's."""
 
 LONGEST_DAYS = 3650
 """Days of the longest duration. A longer one is probably a typing error."""
-FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=timezone.utc)
-LAST_MOMENT = datetime(9000, 1, 1, tzinfo=timezone.utc)
-"""Times that people and programs may give, far from the ends of Python's calendar in every time zone."""
 _EARLIEST = datetime(1, 1, 3, tzinfo=timezone.utc).timestamp()
 _LATEST = datetime(9999, 12, 29, tzinfo=timezone.utc).timestamp()
 """The first and the last time that Python's calendar has in every zone (s since the epoch)."""
@@ -54,7 +52,7 @@ def parse_moment(text: str, option: str, now: datetime | None = None) -> datetim
         raise InputError(
             f"{option}: {text!r} is no time; allowed: ISO 8601 such as 2026-11-30T09:00, or +10m, +2h"
         ) from error
-    if not FIRST_MOMENT <= moment < LAST_MOMENT:
+    if not FIRST <= moment < LAST:
         raise InputError(f"{option}: {text!r} is too far away; allowed: from 1970 to 9000")
     there = moment.astimezone(timezone.utc).astimezone(moment.tzinfo)
     if written.tzinfo is None and there.replace(tzinfo=None) != written:

@@ -9,7 +9,7 @@ from sesq.queue.addresses import shown
 
 FIRST = datetime(1970, 1, 1, tzinfo=timezone.utc)
 LAST = datetime(9000, 1, 1, tzinfo=timezone.utc)
-"""Times of messages are between these, far from the ends of Python's calendar in every time zone."""
+"""Times that people and programs give are between these, far from the ends of Python's calendar in every time zone."""
 
 
 def now() -> datetime:

@@ -10,7 +10,8 @@ from typing import Any
 from sesq.simulator.errors import SesError
 
 MAX_DESTINATIONS = 10
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+is_name = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
+"""Whether a configuration set or an event destination may have this name."""
 
 
 @dataclass
@@ -76,7 +77,7 @@ class ConfigurationSets:
 
     def create(self, name: str) -> ConfigurationSet:
         """Raises SesError(already_exists, bad_request)."""
-        if not _NAME.fullmatch(name):
+        if not is_name(name):
             raise SesError("bad_request", f"Invalid configuration set name {name!r}.")
         if name in self._by_name:
             raise SesError("already_exists", f"Configuration set <{name}> already exists.")

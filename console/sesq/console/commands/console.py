@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import sys
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,7 +15,7 @@ from sesq.config.parts import part
 from sesq.config.places import find_file
 from sesq.config.settings import Settings
 from sesq.console.context import asker, load_settings, open_redis, start_logging
-from sesq.console.output import complain
+from sesq.console.hash_password import print_password_hash
 
 if TYPE_CHECKING:
     from sesq.console.web.reread import Reread
@@ -145,14 +143,9 @@ def _is_loopback(host: str) -> bool:
 def _print_secret(new_token: bool) -> None:
     from sesq.console.web.people import hash_token
     from sesq.console.web.people import new_token as make_token
-    from sesq.producer.submission.users import hash_password
 
     if new_token:
         token = make_token()
         typer.echo(f'token: {token}\nfor the users file: token = "{hash_token(token)}"')
         return
-    password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    if not password:
-        complain("--hash-password: there is no password on the standard input")
-        raise typer.Exit(2)
-    typer.echo(hash_password(password))
+    print_password_hash()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +9,7 @@ import typer
 
 from sesq.config.parts import part
 from sesq.console.context import load_settings, open_redis, start_logging
-from sesq.console.output import complain
+from sesq.console.hash_password import print_password_hash
 from sesq.producer import Outbox
 
 EXAMPLES = """Examples
@@ -82,7 +80,7 @@ def submission(
     with part("submission"):
         from sesq.producer.submission.server import Options, SubmissionServer, serve
     if hash_password:
-        return _print_hash()
+        return print_password_hash()
     settings = load_settings()
     start_logging(settings)
     given: dict[str, Any] = {"max_bytes": max_bytes} if max_bytes is not None else {}
@@ -107,13 +105,3 @@ def submission(
     outbox = Outbox(open_redis(settings), keep_days=settings.keep_days, smtp_accounts=settings.smtp_accounts)
     serve(outbox, options, announce)
     return None
-
-
-def _print_hash() -> None:
-    from sesq.producer.submission.users import hash_password
-
-    password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    if not password:
-        complain("--hash-password: there is no password on the standard input")
-        raise typer.Exit(2)
-    typer.echo(hash_password(password))

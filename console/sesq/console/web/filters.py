@@ -17,11 +17,11 @@ from pydantic import (
 )
 
 from sesq.config.errors import InputError
-from sesq.console.times import FIRST_MOMENT, LAST_MOMENT
 from sesq.console.web.search import Query, bare_message_id, parameters
+from sesq.producer.moments import FIRST, LAST
 from sesq.queue.states import State
 
-Moment = Annotated[AwareDatetime, Field(ge=FIRST_MOMENT, lt=LAST_MOMENT)]
+Moment = Annotated[AwareDatetime, Field(ge=FIRST, lt=LAST)]
 
 
 def _known(state: State) -> State:

@@ -54,20 +54,20 @@ class Bundle:
     async def _run(self) -> None:
         try:
             while self._waiting:
-                batch = self._next()
-                outcomes = await asyncio.to_thread(queue_all, self._outbox, [one.read for one in batch])
-                for one, outcome in zip(batch, outcomes, strict=True):
+                bundle = self._next()
+                outcomes = await asyncio.to_thread(queue_all, self._outbox, [one.read for one in bundle])
+                for one, outcome in zip(bundle, outcomes, strict=True):
                     _settle(one.answer, outcome)
         finally:
             self._task = None
 
     def _next(self) -> list[Waiting]:
-        batch = [self._waiting.popleft()]
-        room = MOST_BYTES - batch[0].size
-        while self._waiting and len(batch) < MOST_MAILS and self._waiting[0].size <= room:
-            batch.append(self._waiting.popleft())
-            room -= batch[-1].size
-        return batch
+        bundle = [self._waiting.popleft()]
+        room = MOST_BYTES - bundle[0].size
+        while self._waiting and len(bundle) < MOST_MAILS and self._waiting[0].size <= room:
+            bundle.append(self._waiting.popleft())
+            room -= bundle[-1].size
+        return bundle
 
 
 def queue_all(outbox: Outbox, reads: list[Read]) -> list[Outcome]:

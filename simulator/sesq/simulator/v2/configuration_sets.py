@@ -6,13 +6,12 @@ import re
 from typing import Any
 
 from sesq.simulator.arns import partition
-from sesq.simulator.configuration_sets import ConfigurationSet, EventDestination
+from sesq.simulator.configuration_sets import ConfigurationSet, EventDestination, is_name
 from sesq.simulator.errors import SesError
 from sesq.simulator.members import flag, mapping, needed_text, text, texts
 from sesq.simulator.suppression import check_reasons
 from sesq.simulator.v2.router import Operation, Request, asked_page
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOPIC = re.compile(r"arn:([a-z-]+):sns:([a-z0-9-]+):\d+:[A-Za-z0-9_.-]{1,256}")
 # Options without effect here: they come back as they were given.
 _KEPT = ("TrackingOptions", "DeliveryOptions", "ReputationOptions", "VdmOptions", "Tags")
@@ -93,7 +92,7 @@ def _named(request: Request) -> ConfigurationSet:
 
 
 def _destination(request: Request, name: str) -> EventDestination:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise SesError("bad_request", f"Invalid event destination name <{name[:100]}>.")
     definition = mapping(request.body, "EventDestination")
     if not definition.get("SnsDestination"):
