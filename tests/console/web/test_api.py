@@ -183,6 +183,15 @@ def test_limits_are_previewed_set_reset_and_told_of(call: Callable[..., Any], re
     assert [each["by"] for each in call("GET", "/quota/history")[1]] == ["ops@here (console)"] * 2
 
 
+@pytest.mark.parametrize("rate", [0.5, "0.5", "1 per 2 seconds"])
+def test_a_limit_is_a_number_or_a_text(call: Callable[..., Any], rate: object) -> None:
+    assert call("PATCH", "/quota", {"rate": rate})[1]["rate"]["value"] == 0.5
+
+
+def test_a_limit_is_not_a_boolean(call: Callable[..., Any]) -> None:
+    assert call("PATCH", "/quota", {"rate": True})[0] == 422
+
+
 def test_a_limit_for_longer_than_ten_years_is_not_kept(call: Callable[..., Any]) -> None:
     status, told = call("PATCH", "/quota", {"rate": "1/second", "for": "99999999d"})
     assert status == 422

@@ -130,6 +130,15 @@ def test_names_tried_without_end_from_one_address_are_stopped(people: People) ->
     assert guess(people, "ada", "192.0.2.2", "secret of ada") == "right"
 
 
+def test_ipv4_addresses_written_as_ipv6_are_counted_each_for_itself(people: People) -> None:
+    # Given an address from which names were tried without end
+    for number in range(21):
+        guess(people, f"name {number}", "::ffff:192.0.2.1")
+    # Then another need not wait
+    assert guess(people, "ada", "::ffff:192.0.2.1", "secret of ada") == "wait"
+    assert guess(people, "ada", "::ffff:192.0.2.2", "secret of ada") == "right"
+
+
 @pytest.mark.parametrize(
     ("addresses", "stopped"),
     [

@@ -19,7 +19,6 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -30,6 +29,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from sesq.config.errors import SesqError, SettingsError
 from sesq.console.web.reread import Reread
+from sesq.producer.submission.hosts import host_of
 from sesq.producer.submission.users import (
     RIGHTS,
     checked_hash,
@@ -170,12 +170,10 @@ class People:
 
 
 def _place(address: str) -> str:
-    """Returns what tries are counted for: an IPv4 address, or an IPv6 /64, which one machine may have whole."""
     try:
-        parsed = ip_address(address)
+        return host_of(address)
     except ValueError:
         return "elsewhere"
-    return parsed.exploded[:19] if isinstance(parsed, IPv6Address) else str(parsed)
 
 
 def new_token() -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from limits import parse
 from limits.storage import MemoryStorage
@@ -15,7 +13,6 @@ from sesq.config.errors import SesqError
 from sesq.producer.submission.users import User, Users
 
 WRONG_FROM_A_HOST = parse("20/5minute")
-IPV6_HOST_BITS = 64
 
 
 class TooManyTries(SesqError):
@@ -52,14 +49,3 @@ class Passwords:
         if user is None:
             self._wrong.hit(WRONG_FROM_A_HOST, host)
         return user
-
-
-def host_of(peer: Any) -> str:
-    """Returns what counts as one host: an IPv4 address, or an IPv6 network, of which one host can use any address."""
-    if not isinstance(peer, tuple):
-        return ""
-    address = ipaddress.ip_address(str(peer[0]).partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        mapped = address.ipv4_mapped
-        return str(mapped or ipaddress.IPv6Network((address, IPV6_HOST_BITS), strict=False))
-    return str(address)

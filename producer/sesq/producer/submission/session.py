@@ -17,7 +17,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword, Session, TLSSetupExce
 
 from sesq.producer.submission.content import Content
 from sesq.producer.submission.handler import ACCEPTED, Handler, Submission, user_of
-from sesq.producer.submission.passwords import TooManyTries, host_of
+from sesq.producer.submission.hosts import host_of
+from sesq.producer.submission.passwords import TooManyTries
 from sesq.producer.submission.replies import written
 from sesq.producer.submission.users import ANYBODY
 
@@ -89,7 +90,8 @@ class SubmissionSmtp(SMTP):
         """Begins the time in which the client must log in. TLS calls this once more, and the time runs on."""
         super().connection_made(transport)
         if self._login_end is None:
-            self.host = host_of(transport.get_extra_info("peername"))
+            peer = transport.get_extra_info("peername")
+            self.host = host_of(str(peer[0])) if isinstance(peer, tuple) else ""
             self._login_end = self.loop.call_later(self.listener.options.idle_seconds, self._end_of_login)
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, model_validator
 
 from sesq.console.web import actions
 from sesq.console.web.filters import Filter, Moment, whole_characters
@@ -93,14 +93,18 @@ class AgreedAct(ActOnAll):
     at: Moment = Field(description="It does not change messages that came into their state later.")
 
 
-class Limits(Given):
-    """Limits to change, as people write them: "14/second", "50000/day", "10%"."""
+LimitText = str | StrictInt | StrictFloat
+"""A limit as text, or as a JSON number."""
 
-    rate: str | None = None
-    daily: str | None = None
-    burst: str | None = None
-    margin: str | None = None
-    reserve: str | None = None
+
+class Limits(Given):
+    """Limits to change, as people write them: "14/second", "50000/day", "10%"; or as a number."""
+
+    rate: LimitText | None = None
+    daily: LimitText | None = None
+    burst: LimitText | None = None
+    margin: LimitText | None = None
+    reserve: LimitText | None = None
     for_: str | None = Field(
         default=None, alias="for", description="Only for this time: 90s, 10m, 2h, 1d12h."
     )
