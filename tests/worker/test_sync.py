@@ -81,7 +81,7 @@ def test_a_ramp_stands_still_and_goes_on_as_the_week_says(
     ramp = stage.gate.usage().ramp
     assert ramp is not None
     assert (ramp.still_since, ramp.cap) == (None, 100)
-    assert "account default: the ramp goes on: 0 bounces (no rate" in caplog.text
+    assert "account default: the ramp goes on: too few to judge: 0 bounces" in caplog.text
 
 
 def test_a_ramp_that_has_grown_frees_what_a_whole_day_had_no_room_for(
