@@ -49,7 +49,6 @@ Window = Annotated[
 ZoneColumn = Annotated[
     str | None, typer.Option(metavar="NAME", help="The column with the time zone of each row, for --window.")
 ]
-Id = Annotated[str, typer.Argument(metavar="ID", help="The beginning of the id is enough.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Show it again every second; q or Ctrl-C ends it.")]
 
 

@@ -34,6 +34,7 @@ def _account(name: str) -> str:
 Account = Annotated[
     str, typer.Option("--account", metavar="NAME", callback=_account, help="The account in sesq.toml.")
 ]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The beginning of the id is enough.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Wide = Annotated[
     bool, typer.Option("--wide", help="Show all columns and whole values, also at a narrow terminal.")

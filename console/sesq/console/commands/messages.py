@@ -15,7 +15,7 @@ from sesq.console import message_view
 from sesq.console.batch_options import Form
 from sesq.console.commands.of_filter import Filter, FilterOfAct, FilterOfRelease, do_to_all, takes
 from sesq.console.consent import Yes
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, Wide, asker, note, open_account
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Id, Json, Wide, asker, note, open_account
 from sesq.console.find import Finder
 from sesq.console.many import change_of, told
 from sesq.console.message_view import as_json, listed_as_json, reason_of
@@ -79,7 +79,6 @@ Ids = Annotated[
     list[str] | None,
     typer.Argument(metavar="ID", help="One message or more; the beginning of an id is enough."),
 ]
-Id = Annotated[str, typer.Argument(metavar="ID", help="The beginning of the id is enough.")]
 Resolution = Enum("Resolution", {name: name for name in RESOLUTIONS}, type=str)  # type: ignore[misc]
 
 

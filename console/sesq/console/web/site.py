@@ -200,10 +200,15 @@ def _enter(request: Request, account: str) -> Room:
 def _enter_to_operate(room: Annotated[Room, Depends(_enter)], csrf: Annotated[str, Form()] = "") -> Room:
     if not room.visitor.may_operate:
         raise NotAllowed(f"{room.visitor.name} may look, but not change anything")
-    expected = str(room.request.session.get("csrf", ""))
+    require_own_form(room.request, csrf)
+    return room
+
+
+def require_own_form(request: Request, csrf: str) -> None:
+    """Raises NotAllowed unless a form comes from a page of this session. `csrf`: the token that the form has."""
+    expected = str(request.session.get("csrf", ""))
     if not expected or not hmac.compare_digest(csrf.encode(), expected.encode()):
         raise NotAllowed("this form is not one of this session's; load the page again and repeat it")
-    return room
 
 
 Viewing = Annotated[Room, Depends(_enter)]

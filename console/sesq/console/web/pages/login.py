@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Annotated
 from urllib.parse import urlencode, urlsplit
 
@@ -11,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from sesq.console.web.people import TooManyTries
 from sesq.console.web.render import bare_page
-from sesq.console.web.site import NotAllowed, Site, log
+from sesq.console.web.site import Site, log, require_own_form
 
 router = APIRouter()
 
@@ -36,7 +35,7 @@ def log_in(
     next: Annotated[str, Form()] = "/",  # noqa: A002
 ) -> Response:
     site: Site = request.app.state.site
-    _check(request, csrf)
+    require_own_form(request, csrf)
     address = site.address(request)
     try:
         user = site.people.log_in(name, password, address)
@@ -54,7 +53,7 @@ def log_in(
 @router.post("/logout")
 def log_out(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
     site: Site = request.app.state.site
-    _check(request, csrf)
+    require_own_form(request, csrf)
     site.close_session(request)
     return RedirectResponse("/login", 303)
 
@@ -69,12 +68,6 @@ def login_path(request: Request) -> str:
     else:
         asked, query = "/", ""
     return f"/login?{urlencode({'next': f'{asked}?{query}' if query else asked})}"
-
-
-def _check(request: Request, csrf: str) -> None:
-    expected = str(request.session.get("csrf", ""))
-    if not expected or not hmac.compare_digest(expected.encode(), csrf.encode()):
-        raise NotAllowed("this form is not one of this session's; load the page again and repeat it")
 
 
 def _ours(path: str) -> str:
