@@ -187,10 +187,7 @@ def test_messages_are_cancelled_and_released_by_hand(live: Live) -> None:
     eventually(lambda: s.count(State.HELD) == 3, "all are held")
     # When one is released that still may not go, then it is held again
     browser.open(f"messages/{ids[0]}")
-    assert [b.text for b in browser.driver.find_elements("css selector", "#facts button")] == [
-        "Cancel",
-        "Release",
-    ]
+    assert browser.texts("#facts button") == ["Cancel", "Release"]
     browser.press("Release")
     eventually(lambda: len(s.outbox.status(ids[0]).history) >= 6, "it was tried again")
     eventually(lambda: s.count(State.HELD) == 3, "all are held")
@@ -203,7 +200,7 @@ def test_messages_are_cancelled_and_released_by_hand(live: Live) -> None:
     assert {s.outbox.status(id).state for id in ids} == {State.CANCELLED}
     assert all("(console)" in s.outbox.status(id).reason for id in ids)
     browser.open(f"messages/{ids[0]}")
-    assert browser.driver.find_elements("css selector", "#facts button") == []
+    assert browser.texts("#facts button") == []
     # And it is in the audit trail
     browser.open("activity")
     assert "cancel 3: " in browser.text
@@ -271,9 +268,7 @@ def test_a_search_goes_on_by_itself_also_while_somebody_types(live: Live, tmp_pa
     # When somebody looks for the last of them, then the page finds it without a click
     browser.open("messages?subject=number+r11999")
     browser.until_says("all that there are")
-    assert [row.text for row in browser.driver.find_elements("css selector", "#found .wide")] == [
-        "Number R11999"
-    ]
+    assert browser.texts("#found .wide") == ["Number R11999"]
     assert browser.driver.find_elements("css selector", "#found [rel=prev]") == []  # still the first page
     browser.look("messages-found")
     # And as somebody types, it is there as well

@@ -56,6 +56,11 @@ class Browser:
         """Returns the first element for a CSS selector."""
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
+    def texts(self, selector: str) -> list[str]:
+        """Returns the texts of all such elements, at one moment: a page may replace them at any time."""
+        script = "return [...document.querySelectorAll(arguments[0])].map(each => each.innerText.trim())"
+        return [str(each) for each in self.driver.execute_script(script, selector)]
+
     def fill(self, **fields: str) -> None:
         """Types values into the fields with these names."""
         for name, value in fields.items():

@@ -64,6 +64,20 @@ def stage(redis: Redis) -> Stage:
     return stage
 
 
+@pytest.fixture(autouse=True)
+def upkeep_ends(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The upkeep that a test has started in threads ends before the connections of the test do."""
+    made, make = list[Threads](), Threads.__init__
+
+    def note(threads: Threads) -> None:
+        make(threads)
+        made.append(threads)
+
+    monkeypatch.setattr(Threads, "__init__", note)
+    yield
+    eventually(lambda: not any(threads.going_on for threads in made), "the upkeep has ended")
+
+
 Hire = Callable[..., SesqWorker]
 
 
